@@ -28,7 +28,7 @@ SECRET_PATTERNS = (
     (re.compile(r'(?i)((?:secret|password|token)(?:=|"\s*:\s*"))[^&\s"]+'), rf"\1{HIDDEN}"),
     (re.compile(r"(://)[^/\s:@]*:[^/\s@]*@"), rf"\1{HIDDEN}@"),
 )
-QUIET_LOGGERS = ("alembic", "apscheduler", "httpcore", "httpx", "slack_bolt", "slack_sdk")
+QUIET_LOGGERS = ("alembic", "apscheduler", "httpx", "slack_bolt", "slack_sdk")
 """Libraries that log each step at INFO, or whole URLs with the secrets in them."""
 
 

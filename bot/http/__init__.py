@@ -4,7 +4,7 @@ from bot.http.client import Fetch, Fetcher, HttpRequest, HttpResult, Stopwatch, 
 from bot.http.errors import NoData
 from bot.http.inspection import AddressInspection, inspect_host
 from bot.http.loop_lag import LoopLag
-from bot.http.resolver import Network, SystemNetwork
+from bot.http.network import Network, SystemNetwork
 
 __all__ = [
     "AddressInspection",

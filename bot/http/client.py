@@ -1,12 +1,10 @@
 """One request over a connection of its own, as a user's would be.
 
-A client lives for one request: a synthetic transaction should go through DNS, TCP and TLS, and
-httpx 0.28's pool stays wedged after cancellations under contention (encode/httpcore#1093).
+A synthetic transaction should go through DNS, TCP and TLS.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
 import zlib
@@ -14,22 +12,20 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-import httpcore
 import httpx
 
 from bot.core.model.observation import Fault, Stage, Timing
 from bot.http.errors import BadBody, NoData, classify_error, name_proxy
 from bot.http.loop_lag import StallFreeClock
-from bot.http.resolver import race_connections
+from bot.http.network import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bot.http.loop_lag import LoopLag
-    from bot.http.resolver import Address, Network
+    from bot.http.network import Network
     from bot.ports import Clock
 
 
@@ -54,94 +50,6 @@ class Stopwatch:
         return (*self._done, Timing(self.stage, self._clock.now() - self._since))
 
 
-READ_BYTES = 2048
-"""At a time, with a turn of the event loop in between. In chunks of one byte they take 25 ms to
-parse on a busy machine (measured 2026-11)."""
-UNPARSED_CAP = 32 * 1024
-"""Bytes without a head, before which any number of 1xx may come, or without a piece of the body.
-Real heads are below 10 KB; so many bytes in lines of four take 60 ms to parse."""
-
-
-class _Transport(httpx.AsyncHTTPTransport):
-    """Carries one request, and lets the event loop turn whatever the server sends.
-
-    httpcore parses all that one read brings before it reads again. 64 KB of chunks of one byte, or
-    of `100 Continue`, held the loop for up to 2.4 s (httpcore 1.0.9, measured 2026-11).
-    """
-
-    def __init__(
-        self, context: ssl.SSLContext, backend: _Backend, proxy: httpx.Proxy | None
-    ) -> None:
-        super().__init__(verify=context, trust_env=False)
-        # httpx 0.28 has no parameter for the backend.
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            network_backend=backend,
-            proxy=httpcore.Proxy(str(proxy.url), auth=proxy.raw_auth) if proxy else None,
-        )
-
-
-class _Backend(httpcore.AnyIOBackend):
-    """Connects to a host by the first of its addresses that answers.
-
-    One after the other, a dead address family would look like an outage of the host.
-    """
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        self.addresses: Sequence[Address] = ()
-        """The host's, the best first."""
-
-    async def connect_tcp(self, *args: Any, **more: Any) -> httpcore.AsyncNetworkStream:
-        """Connect to `host`; each address has a port of its own."""
-        connect, host = super().connect_tcp, more["host"]
-
-        async def connect_to(address: Address) -> httpcore.AsyncNetworkStream:
-            await self._network.before_connect(host)
-            return await connect(*args, **{**more, "host": address[0], "port": address[1]})
-
-        return _Stream(
-            await race_connections([partial(connect_to, each) for each in self.addresses])
-        )
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """Reads little at a time, and lets the loop turn in between even if there is more already."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self._unparsed = 0
-
-    def forget_unparsed(self) -> None:
-        """Note that what was received so far has come to something."""
-        self._unparsed = 0
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's
-        """Read some bytes. Raises `httpcore.RemoteProtocolError` if too many come to nothing."""
-        await asyncio.sleep(0)
-        received = await self._stream.read(min(max_bytes, READ_BYTES), timeout)
-        self._unparsed += len(received)
-        if self._unparsed > UNPARSED_CAP:
-            raise httpcore.RemoteProtocolError("too much that is neither head nor body")
-        return received
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
-        """Write all of it."""
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._stream.aclose()
-
-    async def start_tls(self, *args: Any, **more: Any) -> httpcore.AsyncNetworkStream:
-        """Return the same connection with TLS."""
-        return _Stream(await self._stream.start_tls(*args, **more))
-
-    def get_extra_info(self, info: str) -> Any:
-        """Return what httpcore asks for."""
-        return self._stream.get_extra_info(info)
-
-
 GZIP_OR_ZLIB = 47
 """`wbits` for zlib: 15, plus 32 to detect either header."""
 SMALLEST_CHUNK = 256
@@ -161,7 +69,6 @@ async def read_body(response: httpx.Response, cap: int) -> bytes:
     inflate = zlib.decompressobj(GZIP_OR_ZLIB) if encoding in COMPRESSED_ENCODINGS else None
     body, chunks = bytearray(), 0
     async for chunk in response.aiter_raw():
-        response.extensions["network_stream"].forget_unparsed()
         chunks += 1
         body += inflate.decompress(chunk, cap + 1 - len(body)) if inflate else chunk
         if len(body) > cap or chunks * SMALLEST_CHUNK > cap:
@@ -184,14 +91,6 @@ ANSWER_CAP = 128 * 1024
 """Bytes of an answer, unless the request says otherwise. A token's is below 20 KB. To parse and
 redact so much takes up to 50 ms, in which the event loop stands still (measured 2026-11)."""
 BODY_STAGE = "body"
-DEFAULT_PORTS = {"http": 80, "https": 443}
-STAGE_BY_TRACE = {
-    "connection.start_tls.started": Stage.TLS,
-    "proxy.start_tls.started": Stage.TLS,
-    "http11.send_request_headers.started": Stage.HTTP,
-}
-"""httpcore's trace events that begin a stage."""
-CONNECTED_TRACE = "connection.connect_tcp.complete"
 REQUEST_TIMEOUT = 408
 """The server waited for our request for too long (RFC 9110, 15.5.9)."""
 NOT_2XX = 300
@@ -268,13 +167,9 @@ class Fetcher:
         except NoData as error:
             now = self.clock.now()
             return HttpResult(at=now, latency_s=0.0, timings=(), no_data_reason=str(error))
-        await httpcore.AnyIOBackend().sleep(0)  # the first of all loads the libraries for it
-        # Time-outs are those of `LoopLag`. Up to here all cost is ours, and no stage of the target.
-        backend = _Backend(self.network)
-        transport = _Transport(context, backend, self.proxy)
-        client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113
+        # Up to here all cost is ours, and no stage of the target.
         clock = StallFreeClock(self.clock, self._lag)
-        exchange = _Exchange(request, client, self.network, backend, clock, self.proxy)
+        exchange = _Exchange(request, clock, self.network, context, self.proxy)
         fault, no_data_reason = None, ""
         try:
             fault = await exchange.run()
@@ -303,24 +198,20 @@ class _Exchange:
     def __init__(
         self,
         request: HttpRequest,
-        client: httpx.AsyncClient,
-        network: Network,
-        backend: _Backend,
         clock: StallFreeClock,
+        network: Network,
+        context: ssl.SSLContext,
         proxy: httpx.Proxy | None,
     ) -> None:
         self._request = request
         self._proxy = proxy
-        self._client = client
-        self._network = network
-        self._backend = backend
         self._clock = clock
         self._limit_s = request.timeout_s / clock.speed
         self._watch = Stopwatch(clock, Stage.DNS)
+        self._transport = Transport(network, context, proxy, self._watch.begin)
         self._status = 0
         self._headers: Mapping[str, str] = {}
         self._body = b""
-        self._socket: _Stream | None = None
         self._certificate_ends_at = 0.0
 
     def to_result(self, fault: Fault | None, no_data_reason: str) -> HttpResult:
@@ -344,9 +235,8 @@ class _Exchange:
         except Exception as error:  # noqa: BLE001 - what no rule explains counts as our own error
             fault = classify_error(error, self._watch.stage)
         finally:
-            # httpcore 1.0 leaves a TLS handshake that was cancelled to the garbage collector.
-            if self._socket:
-                await self._socket.aclose()
+            if self._transport.connection:
+                self._transport.connection.close()
         if self._status >= NOT_2XX:
             fault = None
         has_waited = fault is None or "timeout" in {fault.stage, fault.reason}
@@ -354,47 +244,30 @@ class _Exchange:
             raise NoData("our event loop was blocked")
         if fault and self._proxy:
             address = self._proxy.url.netloc.decode()
-            return name_proxy(fault, address, is_connected=self._socket is not None)
+            return name_proxy(fault, address, is_connected=self._transport.connection is not None)
         return fault
 
     async def _send(self) -> None:
-        url = httpx.URL(self._request.url)
-        first = self._proxy.url if self._proxy else url
-        port = first.port or DEFAULT_PORTS[first.scheme]
-        self._backend.addresses = await self._network.resolve(first.raw_host.decode(), port)
-        async with self._client:
-            response = await self._open(url)
+        client = httpx.AsyncClient(transport=self._transport, trust_env=False)
+        async with client:  # its time-outs are nobody's: those of `StallFreeClock` count
+            asked = self._request
+            request = client.build_request(
+                "GET" if asked.form is None and asked.json is None else "POST",
+                asked.url,
+                data=asked.form,
+                json=asked.json,
+                headers={
+                    "User-Agent": "auth0-check",
+                    "Accept-Encoding": "identity",
+                    **asked.headers,
+                },
+            )
+            response = await client.send(request, stream=True)
             async with aclosing(response):
+                if self._transport.connection:
+                    self._certificate_ends_at = self._transport.connection.find_certificate_end()
                 self._status = response.status_code
                 self._headers = {k.lower(): v for k, v in response.headers.items()}
                 self._watch.begin(BODY_STAGE)
-                if self._request.cap:
-                    self._body = await read_body(response, self._request.cap)
-
-    async def _open(self, url: httpx.URL) -> httpx.Response:
-        """Connect, send the request, and return the answer's head."""
-        self._watch.begin(Stage.CONNECT)
-
-        async def trace(event: str, info: Mapping[str, Any]) -> None:
-            if getattr(info.get("request"), "method", b"") != b"CONNECT":
-                self._watch.begin(STAGE_BY_TRACE.get(event, self._watch.stage))
-            if event == CONNECTED_TRACE:
-                self._socket = info["return_value"]
-
-        request = self._client.build_request(
-            "GET" if self._request.form is None and self._request.json is None else "POST",
-            url,
-            data=self._request.form,
-            json=self._request.json,
-            headers={
-                "User-Agent": "auth0-check",
-                "Accept-Encoding": "identity",
-                **self._request.headers,
-            },
-            extensions={"trace": trace},
-        )
-        response = await self._client.send(request, stream=True)
-        tls = response.extensions["network_stream"].get_extra_info("ssl_object")
-        if tls:
-            self._certificate_ends_at = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"])
-        return response
+                if asked.cap:
+                    self._body = await read_body(response, asked.cap)

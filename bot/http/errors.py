@@ -1,7 +1,6 @@
 """What an exception of a request means: a fault of the target, or no data (an error of our own).
 
-httpx raises the same ConnectError for a refused connection and an expired certificate, so the chain
-of causes is searched. What no rule knows is our own error: it is never evidence against the target.
+What no rule knows is our own error: it is never evidence against the target.
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ from bot.core.model.fault import describe_fault
 from bot.core.model.observation import Fault, OwnSide, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-LONGEST_CHAIN = 20
 DNS_REASONS = {
     socket.EAI_NONAME: "nxdomain",
     socket.EAI_NODATA: "nxdomain",
@@ -71,26 +69,12 @@ class NoData(Exception):  # noqa: N818 - says what happened
 
 def classify_error(error: Exception, stage: str) -> Fault:
     """Return the fault that an exception at `stage` shows. Raises `NoData` for our own errors."""
-    chain = list(_iter_causes(error))
     for kind, classify in CLASSIFIERS:
-        for cause in reversed(chain):  # the deepest: anyio wraps an OSError into a bare one
-            if isinstance(cause, kind):
-                return classify(cause, stage)
-    if any(isinstance(cause, MemoryError) for cause in chain):
+        if isinstance(error, kind):
+            return classify(error, stage)
+    if isinstance(error, MemoryError):
         raise NoData("this machine has no memory left")
     raise NoData(f"our own error: {type(error).__name__}")
-
-
-def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield contexts too, since httpcore raises `from None`.
-
-    A timeout ends the chain: behind it is only what was waited for, such as an SSLWantReadError.
-    """
-    for _ in range(LONGEST_CHAIN):
-        if error is None:
-            return
-        yield error
-        error = None if isinstance(error, TimeoutError) else error.__cause__ or error.__context__
 
 
 def _reraise_no_data(error: BaseException, _stage: str) -> Fault:
@@ -154,9 +138,8 @@ CLASSIFIERS: tuple[tuple[type[BaseException], Callable[[Any, str], Fault]], ...]
     (TimeoutError, _timeout_fault),
     (httpx.ProxyError, _proxy_fault),
     (OSError, _socket_fault),
-    (httpx.NetworkError, _socket_fault),
     (httpx.RemoteProtocolError, lambda *_: Fault(Stage.HTTP, "protocol")),
     (BadBody, lambda error, _: Fault(Stage.HTTP, str(error))),
     (zlib.error, lambda *_: Fault(Stage.HTTP, "bad_encoding")),
 )
-"""The first that finds its exception in the chain decides: the specific before the general."""
+"""The first that fits decides: the specific before the general."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bot.core.model.measurement import Measurement
     from bot.core.model.observation import FeedReading, Observation, Target
     from bot.core.oncall import Shifts
-    from bot.http.resolver import Address, Network
+    from bot.http.network import Address, Network
     from bot.ports import Clock, Prober
     from bot.simulator.happening import HttpAnswer
     from bot.simulator.scenario import Scenario

@@ -20,7 +20,7 @@ from yarl import URL
 from bot.core.model.fault import parse_wait_s
 from bot.core.state.outbox import MAX_RETRY_AFTER_S
 from bot.http import parse_json_object
-from bot.http.resolver import FAMILIES
+from bot.http.network import FAMILIES
 from bot.ports import Doubt, Reason, Refused
 from bot.slack.render.chart import fallback_blocks
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-    from bot.http.resolver import Address
+    from bot.http.network import Address
 
 ANSWERS = {
     "grant-off": "{http: 403, error: unauthorized_client}",

@@ -37,7 +37,7 @@ CONSTANTS = {
     "RATE_LIMIT_CALM RATE_LIMIT_INTERVAL_S RATE_LIMIT_MAX_S RATE_LIMIT_CONFIRM_S "
     "RELAPSE_INTERVAL_S SLOW_INTERVAL_FACTOR FIRING_INTERVAL_FACTOR",
     "bot.core.signals.clock_check": "LIMIT_S STEADY_S",
-    "bot.http.resolver": "HEAD_START_S",
+    "bot.http.network": "HEAD_START_S",
     "bot.core.signals.history": "SLOW_FACTOR SLOW_S SLOW_COUNT FAST_COUNT",
     "bot.core.state.tenant": "LOGINS_PER_MINUTE LOGINS_PER_TEN_MINUTES MAX_STATUS_INCIDENT_AGE_S",
     "bot.core.incidents.corroboration": "MAX_PEERS",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from bot.http.resolver import Address
+    from bot.http.network import Address
 
     Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 import sys
 import threading
@@ -15,13 +17,14 @@ import pytest
 from bot.app.prober import OwnSideFetcher
 from bot.core.model.observation import Outcome, OwnSide, Target
 from bot.http import Fetcher, HttpRequest, NoData, SystemNetwork
-from bot.http.resolver import MAX_LOOKUPS, _mix_families
+from bot.http.network import MAX_LOOKUPS, _mix_families
 from tests.ports import find_free_port
+from tests.probes.conftest import Server, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bot.http.resolver import Address
+    from bot.http.network import Address
     from tests.probes.conftest import Lab
 
 LOGIN = Target("prod", "login")
@@ -326,3 +329,45 @@ async def test_a_request_searches_for_no_module(lab: Lab, monkeypatch: pytest.Mo
     await probes.probe(LOGIN)
 
     assert searches.names == []
+
+
+LONG = {"text": "x" * 5_000_000}
+"""More than the buffers of both sockets take."""
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_long_request_arrives_whole(lab: Lab, scheme: str) -> None:
+    """Though it takes many records of TLS, and a socket does not take it at once."""
+    read = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        (length,) = re.findall(rb"(?i)content-length: (\d+)", head)
+        read.append(json.loads(await reader.readexactly(int(length))))
+        await answer(200)(writer)
+        writer.close()
+
+    tls = lab.server.tls if scheme == "https" else None
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
+        lab.path.port = server.sockets[0].getsockname()[1]
+        url = f"{scheme}://acme.us.auth0.test/"
+        call = HttpRequest(url=url, timeout_s=60.0, ca_file=lab.ca_file, json=LONG)
+        reply = await lab.fetcher.fetch(call)
+
+    assert reply.status == 200
+    assert read == [LONG]
+
+
+async def test_an_answer_counts_though_the_request_was_not_read(lab: Lab) -> None:
+    """A server may refuse a request, and close the connection, before it has read all of it."""
+
+    async def refuse(writer: asyncio.StreamWriter) -> None:
+        await answer(413)(writer)
+        writer.transport.abort()
+
+    async with Server(raw=refuse) as server:
+        lab.path.port = server.port
+        call = HttpRequest(url="http://acme.us.auth0.test/", timeout_s=60.0, json=LONG)
+        reply = await lab.fetcher.fetch(call)
+
+    assert (reply.status, reply.fault) == (413, None)

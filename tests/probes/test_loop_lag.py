@@ -8,13 +8,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import httpcore
 import pytest
 
 from bot.core.model.observation import Outcome, Target
 from bot.http import Fetcher, HttpRequest, LoopLag
-from bot.http.client import READ_BYTES, SMALLEST_CHUNK, UNPARSED_CAP, HttpResult
+from bot.http.client import SMALLEST_CHUNK, HttpResult
 from bot.http.loop_lag import StallFreeTimeout
+from bot.http.network import READ_BYTES, UNPARSED_CAP
 from tests.probes.conftest import NEVER_LATE, FastClock, LabPath, Server, answer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.core.model.observation import Observation
-    from bot.http.resolver import Address
+    from bot.http.network import Address
     from tests.probes.conftest import Behaviour, Lab
 
 LOGIN = Target("prod", "login")
@@ -242,7 +242,6 @@ async def test_no_answer_holds_the_event_loop(
             before = turns
             return await fetcher.fetch(request), turns - before
 
-    await httpcore.AnyIOBackend().sleep(0)  # what it loads at first
     turn()
     _, calm_turns = await count_turns(CHUNKED + b"0\r\n\r\n")
     reply, flooded_turns = await count_turns(first + piece * 20_000)
