@@ -212,6 +212,12 @@ class Store(Protocol):
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note for the next process whether this one runs from memory. Never waits or raises."""
 
+    def may_send(self, *, is_urgent: bool) -> bool:
+        """Tell whether this process may send now: another one may have taken over.
+
+        What is urgent is sent by a process that cannot know, rather than by none.
+        """
+
 
 class StoreError(Exception):
     """The store cannot be read or written; the text says why and what to do."""

@@ -112,6 +112,21 @@ class PostgresqlServer:
             self._process.wait()
             self._process = None
 
+    def pause(self) -> None:
+        """Let it keep all connections, and answer none: neither it nor its children run."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, what: signal.Signals) -> None:
+        assert self._process
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for pid in (parent, *map(int, children)):
+            os.kill(pid, what)
+
     def remove(self) -> None:
         """Stop it, and delete all that it had."""
         self.stop(signal.SIGQUIT)

@@ -20,7 +20,6 @@ from bot.core.incidents import notifications
 from bot.core.state import clock_shift, outbox
 from bot.core.state.outbox import (
     Answer,
-    Call,
     CatchUp,
     Delivery,
     DeliveryStatus,
@@ -57,6 +56,7 @@ SHARES, SHARES_SPAN_S = 5, 60.0
 IDLE_S = 3600.0
 LATE_S = 5.0
 """Real seconds after which what is due counts as late."""
+MAY_SEND_EVERY_S = 0.2
 SEND_LIMIT_S = 120.0
 """Real seconds for one try, which may take several calls; each call has a shorter time-out."""
 
@@ -187,11 +187,10 @@ class OutboxDelivery:
         now = self._clock.now()
         while self._deadlines and self._deadlines[0][0] <= now:
             _, key = heappop(self._deadlines)
-            match self._calls.pop(key, None):
-                case Delivery(call=Call() as call, body=Paging(contact_point=name)):
-                    self._submit(CallOverdue(now, call, name))
-                case Delivery(call=Call() as call):
-                    self._submit(CallOverdue(now, call))
+            if (overdue := self._calls.pop(key, None)) and overdue.call:
+                body = overdue.body
+                name = body.contact_point if isinstance(body, Paging) else ""
+                self._submit(CallOverdue(now, overdue.call, name))
 
     def _start_due(self) -> float:
         """Start what is due and allowed; return after how many real seconds to look again.
@@ -279,6 +278,9 @@ class OutboxDelivery:
         for each in (delivery, *batched):
             self._put(each)
         await self._commit(delivery, *batched)
+        can_wait = isinstance(body, Edit | Reply) and not delivery.call
+        while not self._store.may_send(is_urgent=not can_wait):
+            await self._clock.sleep(MAY_SEND_EVERY_S)
         message = self._message_ref(delivery)
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
@@ -372,9 +374,7 @@ class OutboxDelivery:
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
                 found = await self._messenger.find(delivery, message)
-        except TimeoutError:
-            return outbox.handle_failed_search(delivery, now, is_pointless=False)
-        except CallFailed as failure:
+        except (TimeoutError, CallFailed) as failure:
             is_pointless = isinstance(failure, Refused) and failure.reason is Reason.REJECTED
             return outbox.handle_failed_search(delivery, now, is_pointless=is_pointless)
         if found is not None:

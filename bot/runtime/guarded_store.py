@@ -95,6 +95,10 @@ class GuardedStore:
         """Note it for the next process; see the port."""
         self._store.note_unsaved(is_unsaved=is_unsaved)
 
+    def may_send(self, *, is_urgent: bool) -> bool:
+        """Tell whether this process may send now; see the port."""
+        return self._store.may_send(is_urgent=is_urgent)
+
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout(COMMIT_LIMIT_S), self._turn:

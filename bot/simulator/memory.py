@@ -84,3 +84,7 @@ class MemoryStore:
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note it for the next engine."""
         self._is_unsaved = is_unsaved
+
+    def may_send(self, *, is_urgent: bool) -> bool:  # noqa: ARG002 - the port has it
+        """Nobody else has this memory."""
+        return True

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Database(Protocol):
     """One database. Each method may block, and raises `StoreError` of one line.
 
-    One thread opens and uses it. `back_up`, `note_unsaved` and `inspect` may run in any.
+    One thread opens and uses it. `back_up`, `note_unsaved`, `may_send` and `inspect` may run in
+    any.
     """
 
     name: str
@@ -49,6 +50,9 @@ class Database(Protocol):
 
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         """Note for the next process whether this one can save what it does, if that is possible."""
+
+    def may_send(self, *, is_urgent: bool) -> bool:
+        """See the port `Store`."""
 
     def close(self) -> None:
         """Let the next process have it."""

@@ -14,8 +14,9 @@ import re
 import socket
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from sqlalchemy import (
     URL,
@@ -37,18 +38,23 @@ from bot.store.schema import LEASE, DatabaseInspection, describe_revision, read_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import psycopg
     from sqlalchemy import Executable
 
 log = logging.getLogger(__name__)
 
 LEASE_S = 10.0
 RENEW_EVERY_S = 3.0
+GIVE_UP_S = LEASE_S * 2 / 3
+"""After a renewal: then this process no longer sends what can wait. It measures that itself."""
 ALONE_S = 300.0
 """After its lease has run out, so long a process goes on from memory if it cannot reach the server.
 Whoever cannot reach it either cannot take over."""
 WRITE_LIMIT_MS, READ_LIMIT_MS = 5_000, 60_000
 """For one statement, and for a pause between two. A process that is stopped in a transaction keeps
 the lease's row locked: less than `LEASE_S`."""
+CUT_OFF_S = 6.0
+"""For a renewal on a server that keeps the connection open, and neither answers nor ends it."""
 CONNECT = {
     "connect_timeout": 5,
     "application_name": "auth0-check",
@@ -109,10 +115,12 @@ class PostgresqlDatabase:
             hide_parameters=True,
         )
         event.listen(self._engine, "begin", _set_limits)
+        self._connections: WeakSet[psycopg.Connection] = WeakSet()
+        event.listen(self._engine, "connect", lambda made, _: self._connections.add(made))
         self._keeper = Thread(target=self._keep_lease, name="lease", daemon=True)
         self._is_closing, self._is_noted = Event(), Event()
         self._is_unsaved = False
-        self._renewed_at = 0.0
+        self._renewed_at, self._failed_at = 0.0, float("-inf")
 
     def inspect(self) -> DatabaseInspection:
         """See the protocol."""
@@ -144,7 +152,7 @@ class PostgresqlDatabase:
                 self.epoch, self.was_unsaved = self._take_lease(connection, holder)
                 upgrade(connection)
             stack.pop_all()
-        self._is_unsaved, self._renewed_at = self.was_unsaved, time.monotonic()
+        self._is_unsaved, self._renewed_at = self.was_unsaved, _elapsed()
         self._keeper.start()
 
     def _take_lease(self, connection: Connection, holder: str) -> tuple[int, bool]:
@@ -199,6 +207,12 @@ class PostgresqlDatabase:
         self._is_unsaved = is_unsaved
         self._is_noted.set()
 
+    def may_send(self, *, is_urgent: bool) -> bool:
+        """See the protocol. A process that was paused hears first whether it has the lease."""
+        now = _elapsed()
+        is_alone = self._renewed_at < self._failed_at and now < self._failed_at + LEASE_S
+        return now < self._renewed_at + GIVE_UP_S or (is_urgent and is_alone)
+
     def close(self) -> None:
         """See the protocol."""
         self._is_closing.set()
@@ -223,25 +237,39 @@ class PostgresqlDatabase:
                 self.on_lost(str(error))
                 return
             except StoreError as error:
+                self._failed_at = _elapsed()
                 if str(error) != problem:  # once, not every three seconds
                     log.warning("the lease was not renewed: %s", error)
                 problem = str(error)
             else:
                 problem = ""
-            alone_s = time.monotonic() - self._renewed_at - LEASE_S
+            alone_s = _elapsed() - self._renewed_at - LEASE_S
             if alone_s > ALONE_S:
                 self.on_lost(f"{self._cannot} it has not answered for {alone_s:.0f} s")
                 return
 
     def _renew(self, for_s: float | None) -> None:
         """Hold the lease for so long from now on; None: give it back. Raises `StoreError`."""
-        begun_at = time.monotonic()
-        expires_at = 0.0 if for_s is None else _NOW + for_s
+        begun_at, expires_at = _elapsed(), 0.0 if for_s is None else _NOW + for_s
         ours = update(LEASE).where(LEASE.c.epoch == self.epoch)
         change = ours.values(expires_at=expires_at, is_unsaved=self._is_unsaved)
-        with self._explain_errors(), self._limited(WRITE_LIMIT_MS).begin() as connection:
+        with ExitStack() as stack:
+            cut_off = Timer(CUT_OFF_S, self._cut_off)
+            cut_off.start()
+            stack.callback(cut_off.cancel)
+            stack.enter_context(self._explain_errors())
+            connection = stack.enter_context(self._limited(WRITE_LIMIT_MS).begin())
             self._change_lease(connection, change)
         self._renewed_at = begun_at
+
+    def _cut_off(self) -> None:
+        """End whatever waits for the server, in any thread: libpq itself would wait for ever."""
+        from psycopg import Error  # noqa: PLC0415 - only whoever has a server needs it
+
+        for connection in tuple(self._connections):
+            with suppress(Error, OSError), ExitStack() as stack:
+                shared = socket.socket(fileno=os.dup(connection.fileno()))
+                stack.enter_context(shared).shutdown(socket.SHUT_RDWR)
 
     def _change_lease(self, connection: Connection, ours: Executable) -> None:
         if not connection.execute(ours).rowcount:
@@ -264,6 +292,11 @@ class PostgresqlDatabase:
             yield
         except SQLAlchemyError as error:
             raise StoreError(f"{self._cannot} {_explain(error)}") from None
+
+
+def _elapsed() -> float:
+    """Return seconds that no clock setting changes, and that go on while the host is suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _set_limits(connection: Connection) -> None:

@@ -269,6 +269,10 @@ class SqliteDatabase:
         """See the protocol."""
         note_unsaved(self.path, is_unsaved=is_unsaved)
 
+    def may_send(self, *, is_urgent: bool) -> bool:  # noqa: ARG002 - others wait for nothing
+        """See the protocol: the file's lock keeps others out for as long as this process lives."""
+        return True
+
     def close(self) -> None:
         """See the protocol."""
         self._resources.close()

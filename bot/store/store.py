@@ -142,6 +142,10 @@ class SqlStore:
         note = partial(self._database.note_unsaved, is_unsaved=is_unsaved)
         Thread(target=note, daemon=True).start()
 
+    def may_send(self, *, is_urgent: bool) -> bool:
+        """Tell whether this process may send now; see the port."""
+        return self._database.may_send(is_urgent=is_urgent)
+
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> None:
         """Finish what was begun and close the database; give up if its disk hangs."""
         closing = asyncio.ensure_future(self._run_in_thread(self._thread, self._database.close))

@@ -185,6 +185,17 @@ def test_a_monitoring_gap_is_posted_once_for_all_tenants(steps: Any) -> None:
     ]
 
 
+def test_a_pause_of_the_bot_is_one_monitoring_gap(steps: Any) -> None:
+    """The last checks of the tenants before it may be minutes apart."""
+    for name in ("prod", "staging", "eu"):
+        steps.wait(45)
+        steps.see(f"{name}.login")
+    steps.now += 3600.0
+    steps.step(Tick(steps.now))
+
+    assert [i.kind for i in steps.incidents] == [IncidentKind.MONITORING_GAP]
+
+
 def test_every_monitoring_gap_is_posted(steps: Any) -> None:
     """A second one within the week is another one."""
     for _ in range(2):

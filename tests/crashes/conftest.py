@@ -148,6 +148,9 @@ class MortalStore:
     def note_unsaved(self, *, is_unsaved: bool) -> None:
         self.inner.note_unsaved(is_unsaved=is_unsaved)
 
+    def may_send(self, *, is_urgent: bool) -> bool:
+        return self.inner.may_send(is_urgent=is_urgent)
+
 
 @dataclass
 class MortalSlack:

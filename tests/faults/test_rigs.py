@@ -17,6 +17,7 @@ from bot.simulator.workspace.server import WorkspaceServer
 from bot.simulator.workspace.workspace import Workspace
 from tests.faults import site as sites
 from tests.faults.experiment import Experiment, Kind, Tier
+from tests.faults.experiments.soak import LATE_S, Truth, follow_incidents
 from tests.faults.preload import NotPossibleError, Preload
 from tests.faults.runner import Conditions, play
 from tests.faults.slack import APP_TOKEN, BOT_TOKEN, CHANNEL, Call, Slack
@@ -259,3 +260,46 @@ async def test_a_broken_promise_fails(
     assert result.passed is not bool(failure)
     assert failure in result.failure
     assert bool(failure) == (tmp_path / "trial-0" / "events.txt").exists()
+
+
+JOINED = ((20.0, "a"), (600.0, "a,b"))
+"""`a` works again when `b` fails and joins its incident."""
+
+
+@pytest.mark.parametrize(
+    ("lines", "false"),
+    [
+        ([(20, "1 state=open severity=critical tenants=a")], 0),
+        ([(20, "1 state=open severity=critical tenants=never")], 1),
+        ([(20, "1 state=open severity=critical tenants=")], 1),
+        ([(60 + LATE_S, "1 state=open severity=critical tenants=a")], 1),
+        (
+            [(LATE_S, f"1 state=open severity=critical tenants={who}") for who in ("a", "a,never")],
+            1,
+        ),
+        ([(at, f"1 state=open severity=critical tenants={who}") for at, who in JOINED], 0),
+        ([(at, f"{n} state=open severity=critical tenants=a") for at, n in ((20, 1), (600, 2))], 1),
+    ],
+)
+def test_the_soak_knows_false_alerts(lines: list[tuple[float, str]], false: int) -> None:
+    """Each tenant that an alert names first has failed shortly before."""
+    truth = Truth()
+    truth.spans |= {"a": [(10.0, 50.0)], "b": [(580.0, float("inf"))]}
+    found, _ = follow_incidents([(at, f"incident={line}") for at, line in lines], truth)
+
+    assert len(found) == false
+
+
+def test_the_soak_knows_which_outages_were_alerted() -> None:
+    """While an incident with the tenant was open."""
+    lines = [
+        (20.0, "incident=1 state=open severity=critical tenants=a"),
+        (40.0, "incident=1 state=open severity=critical tenants=a,b"),
+        (90.0, "incident=1 state=resolved severity=critical tenants=a,b"),
+        (99.0, "incident=2 state=open severity=critical tenants=b"),
+    ]
+
+    assert follow_incidents(lines, Truth())[1] == {
+        "a": [(20.0, 90.0)],
+        "b": [(40.0, 90.0), (99.0, float("inf"))],
+    }

@@ -110,6 +110,23 @@ class FullStore(MemoryStore):
         raise StoreError("disk full")
 
 
+class UnsureStore(MemoryStore):
+    """Of a process that another one may have replaced; it knows more after a while.
+
+    Args:
+        hears_at: when it hears that its database is away, so that what is urgent may leave.
+        has_it_at: when it hears that nobody has replaced it.
+    """
+
+    def __init__(self, hears_at: float, has_it_at: float) -> None:
+        super().__init__()
+        self.hears_at, self.has_it_at = hears_at, has_it_at
+
+    def may_send(self, *, is_urgent: bool) -> bool:
+        now = asyncio.get_running_loop().time()
+        return now >= (self.hears_at if is_urgent else self.has_it_at)
+
+
 class Bench:
     """An `OutboxDelivery` with a minimal engine, and with a Slack that the test controls."""
 
@@ -286,6 +303,21 @@ def test_a_refusal_holds_its_own_lane_only() -> None:
 
     attempts = [(0.0, POST.key), (0.0, ANSWER.key), (30.1, POST.key), (30.2, EDIT.key)]
     assert sorted(bench.attempts) == sorted(attempts)
+
+
+def test_edits_wait_while_another_process_may_have_taken_over() -> None:
+    """They would overwrite its own. What people must see leaves from a process without database."""
+    posts = [of_incident(number, POST) for number in (2, 3)]
+    call = Call(3, CallReason.BEGUN, 900.0)
+    replies = of_incident(2, REPLY), replace(of_incident(3, REPLY), call=call)
+    store = UnsureStore(hears_at=10.0, has_it_at=60.0)
+
+    bench = deliver(POST, EDIT, ANSWER, *posts, *replies, store=store)
+
+    left = {key: at for at, key in bench.attempts}
+    urgent = {POST.key, ANSWER.key, "2:post:1", "3:post:1", "3:reply:1"}
+    assert {key for key, at in left.items() if 10.0 <= at < 20.0} == urgent
+    assert {key for key, at in left.items() if at >= 60.0} == {EDIT.key, "2:reply:1"}
 
 
 def test_attempts_back_off() -> None:

@@ -206,6 +206,51 @@ async def test_alone_for_five_minutes(
     database.close()
 
 
+async def test_what_waits_and_what_leaves_where_the_lease_is_unsure(
+    postgresql: PostgresqlServer, server_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a pause all waits for the server; while that is away, only what is urgent leaves."""
+    database = PostgresqlDatabase(server_database)
+    database.open(0.0)
+    assert database.may_send(is_urgent=False)
+    database._renewed_at -= 7.0  # as after a pause: there was no renewal that failed
+    assert not database.may_send(is_urgent=True)
+    monkeypatch.setattr("bot.store.postgresql.RENEW_EVERY_S", 0.02)
+    database.note_unsaved(is_unsaved=False)  # wakes whoever renews it
+    wait_until(lambda: database.may_send(is_urgent=False))
+
+    postgresql.stop()
+    database._renewed_at -= 7.0
+    wait_until(lambda: database.may_send(is_urgent=True))
+    assert not database.may_send(is_urgent=False)
+    postgresql.start()
+    wait_until(lambda: database.may_send(is_urgent=False))
+    database.close()
+
+
+async def test_a_server_that_keeps_the_connection_and_never_answers(
+    postgresql: PostgresqlServer, server_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped host behind a pooler looks like this: what waits for it fails, and tries again."""
+    monkeypatch.setattr("bot.store.postgresql.RENEW_EVERY_S", 0.02)
+    store = await open_store(f"{server_database}?connect_timeout=2", 0.0)
+    postgresql.pause()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("bot.store.postgresql.CUT_OFF_S", 0.3)
+            with pytest.raises(StoreError, match="its server does not answer"):
+                await asyncio.wait_for(store.commit(OTHER), PATIENCE_S)
+    finally:
+        postgresql.resume()
+    before = query(server_database, "SELECT expires_at FROM lease")
+    wait_until(lambda: query(server_database, "SELECT expires_at FROM lease") != before)
+
+    await store.commit(CHANGE)
+
+    assert (await store.load(0.0)).tenants == CHANGE.tenants
+    await store.close()
+
+
 GUEST = f"postgresql://guest:{PASSWORD}@"
 
 

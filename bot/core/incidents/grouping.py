@@ -59,8 +59,6 @@ MOST_CONFIRMED = 5
 that fires opens the incident; five show how wide it is."""
 LONG_GAP_S = 600.0
 """A monitoring gap of this length is a warning: an outage within it would have gone unseen."""
-SAME_GAP_S = 30.0
-"""Reports of one monitoring gap come this far apart: each tenant is probed in its own second."""
 SHARED_CAUSES = frozenset({Cause.AUTH0, Cause.NETWORK})
 """Causes that affect several tenants at once, and so are one incident."""
 POSSIBLY_SHARED_CAUSES = SHARED_CAUSES | {Cause.UNCLEAR}
@@ -79,11 +77,15 @@ def _next_evaluation_at(state: DeskState, rules: Rules) -> float:
 
 
 def open_monitoring_gap(state: DeskState, stimulus: TenantReport, rules: Rules) -> StateAndEffects:
-    """Report a monitoring gap once, however many tenants had it: as an incident that is over."""
+    """Report a monitoring gap once, however many tenants had it: as an incident that is over.
+
+    For each tenant it began with its last result, which may be minutes apart; gaps that overlap are
+    one.
+    """
     now, since = stimulus.at, stimulus.at - stimulus.unobserved_s
     for incident in state.incidents.values():
         is_gap = incident.kind is IncidentKind.MONITORING_GAP
-        if is_gap and abs(incident.since - since) < SAME_GAP_S:
+        if is_gap and since < incident.life.opened_at:
             return state, []
     gap = Incident(
         id=state.next_id,

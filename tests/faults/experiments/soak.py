@@ -9,6 +9,7 @@ import signal
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from tests.faults.site import answer, cut_before, hang
 from tests.faults.tenants import AUTH0_DOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from aiohttp import web
 
@@ -40,7 +41,7 @@ LATE_S = 300.0
 """For so long after a fault an alert about it is right: signals recover slowly."""
 DETECTED_S = 180.0
 """An outage that lasts longer is alerted."""
-ALERT = re.compile(r"incident=\d+ state=open severity=\w+ tenants=(\S*)")
+INCIDENT = re.compile(r"incident=(\d+) state=(\w+) severity=\w+ tenants=(\S*)")
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,22 @@ async def soak(lab: Lab) -> None:
             each.cancel()
         await asyncio.gather(*weathers, return_exceptions=True)
     span_s = lab.now() - began
-    lab.measured["minutes"] = span_s / 60
-    lab.measured["share of a core"] = (lab.program.used_s() - used_s) / span_s
-    lab.measured["checks"] = len(lab.tenants.logins)
-    lab.measured["outages"] = sum(map(len, truth.spans.values()))
+    lab.measured |= {
+        "minutes": span_s / 60,
+        "share of a core": (lab.program.used_s() - used_s) / span_s,
+        "checks": len(lab.tenants.logins),
+        "outages": sum(map(len, truth.spans.values())),
+    }
     heal_all(lab)
-    compare(lab, samples)
-    await lab.reach(SETTLED, lambda: is_settled(lab))
+    note_growth(lab, samples)
+    try:
+        await lab.reach(SETTLED, lambda: is_settled(lab))
+    finally:
+        missed = note_alerts(lab, truth)
+    for promise in (MEMORY, FILES, TASKS, FALSE):  # all are known before one fails
+        lab.measure(promise, lab.measured[promise])
+    lab.check(not missed, f"each outage is alerted: {missed}")
     check_messages(lab)
-    check_alerts(lab, truth)
 
 
 async def start_with_defaults(lab: Lab) -> None:
@@ -125,7 +133,7 @@ def take_sample(lab: Lab) -> Sample:
     return Sample(lab.program.resident_bytes(), lab.program.count_files(), tasks)
 
 
-def compare(lab: Lab, samples: list[Sample]) -> None:
+def note_growth(lab: Lab, samples: list[Sample]) -> None:
     """Compare the last sixth with that after the first tenth, in which caches fill."""
     sixth = len(samples) // 6
     before, after = samples[len(samples) // 10 :][:sixth], samples[-sixth:]
@@ -135,32 +143,50 @@ def compare(lab: Lab, samples: list[Sample]) -> None:
         lab.measured[f"{name} before"], lab.measured[f"{name} after"] = then, now
         return max(0.0, float(now - then))
 
-    grown = more("memory")
-    lab.measure(MEMORY, 100 * grown / lab.measured["memory before"])
-    lab.measure(FILES, more("files"))
-    lab.measure(TASKS, more("tasks"))
+    lab.measured[MEMORY] = 100 * more("memory") / lab.measured["memory before"]
+    lab.measured[FILES], lab.measured[TASKS] = more("files"), more("tasks")
 
 
-def check_alerts(lab: Lab, truth: Truth) -> None:
-    """See that each alert is about what failed, and that each outage that lasts was alerted."""
+def note_alerts(lab: Lab, truth: Truth) -> list[tuple[str, float]]:
+    """Count the false alerts; return the outages that lasted, and none was about them."""
     lab.check(lab.program.count_lines < MAX_LINES, "all lines of the log are there")
-    false, alerted = list[str](), defaultdict[str, list[float]](list)
-    for at, line in lab.program.lines:
-        if found := ALERT.search(line):
-            names = found[1].split(",")
-            false += [line] * (not all(truth.has_failed(name, at) for name in names))
-            for name in names:
-                alerted[name].append(at)
-    lab.measured["alerts"] = len(lab.slack.cards())
-    lab.measure(FALSE, len(false))
-    missed = [
+    false, alerted = follow_incidents(lab.program.lines, truth)
+    lab.measured["alerts"], lab.measured[FALSE] = len(lab.slack.cards()), len(false)
+    return [
         (name, until - since)
         for name, spans in truth.spans.items()
         for since, until in spans
         if until - since > DETECTED_S
-        and not any(since <= at <= until + LATE_S for at in alerted[name])
+        and not any(begun <= until + LATE_S and since <= over for begun, over in alerted[name])
     ]
-    lab.check(not missed, f"each outage is alerted: {missed}")
+
+
+def follow_incidents(
+    lines: Iterable[tuple[float, str]], truth: Truth
+) -> tuple[list[str], dict[str, list[tuple[float, float]]]]:
+    """Return the false lines, and when each tenant was in an open incident.
+
+    A line lists all of an incident's tenants, also those that work again: it is false if one that
+    is new in it has not failed, or none has.
+    """
+    false, alerted = list[str](), defaultdict[str, list[tuple[float, float]]](list)
+    known, begun = defaultdict[str, set[str]](set), dict[tuple[str, str], float]()
+    for at, line in lines:
+        if not (found := INCIDENT.search(line)):
+            continue
+        number, state, names = found[1], found[2], found[3].split(",")
+        if state == "open":
+            failed = {name for name in names if truth.has_failed(name, at)}
+            false += [line] * (not failed or not set(names) - known[number] <= failed)
+            known[number] |= {*names}
+            for name in names:
+                begun.setdefault((number, name), at)
+        else:
+            for name in names:
+                alerted[name].append((begun.pop((number, name), at), at))
+    for (_, name), at in begun.items():
+        alerted[name].append((at, inf))
+    return false, alerted
 
 
 async def let_fail(lab: Lab, truth: Truth) -> None:
@@ -177,7 +203,7 @@ async def fail_a_tenant(lab: Lab, truth: Truth) -> None:
         return
     since = lab.now()
     faults[name] = lab.dice.choice((AUTH0_DOWN, hang, cut_before, answer(500, "oops")))
-    truth.spans[name].append((since, float("inf")))
+    truth.spans[name].append((since, inf))
     try:
         await lab.idle(30, 400)
     finally:
