@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
@@ -174,7 +175,8 @@ class ProbeRunner:
         self._queue = ProbeQueue(int(FIRST_COME_S * PROBES_PER_S))
         self._pace = Pace()
         # Each has a connection: the other half of the files is for all else that the bot does.
-        self._most_running = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_running = sys.maxsize if files == resource.RLIM_INFINITY else files // 2
         self._next_turn_at = 0.0
         self._next_turn: asyncio.TimerHandle | None = None
         """None: nothing waits."""

@@ -236,7 +236,7 @@ class PostgresqlDatabase:
             except LeaseLostError as error:
                 self.on_lost(str(error))
                 return
-            except StoreError as error:
+            except (StoreError, RuntimeError) as error:  # or no thread can be started
                 self._failed_at = _elapsed()
                 if str(error) != problem:  # once, not every three seconds
                     log.warning("the lease was not renewed: %s", error)

@@ -376,7 +376,7 @@ def test_many_tenants_share_their_ticks() -> None:
 
 
 def test_many_probes_are_spread() -> None:
-    """At most fifty start in a second, however many tenants there are."""
+    """The first probes of a hundred tenants: at most fifty start in a second."""
 
     async def wait(fixture: Fixture) -> None:
         await fixture.clock.sleep(20.0)

@@ -228,6 +228,33 @@ async def test_what_waits_and_what_leaves_where_the_lease_is_unsure(
     database.close()
 
 
+class Threadless(PostgresqlDatabase):
+    """On a machine that once cannot start a thread."""
+
+    has_failed = False
+
+    def _renew(self, for_s: float | None) -> None:
+        if not self.has_failed:
+            self.has_failed = True
+            raise RuntimeError("can't start new thread")
+        super()._renew(for_s)
+
+
+async def test_a_renewal_without_a_thread_is_tried_again(
+    server_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would renew the lease any more, and edits would wait for ever."""
+    monkeypatch.setattr("bot.store.postgresql.RENEW_EVERY_S", 0.02)
+    database = Threadless(server_database)
+    database.open(0.0)
+    expire(server_database)
+
+    wait_until(lambda: query(server_database, "SELECT expires_at FROM lease") != [(1.0,)])
+
+    assert database.has_failed
+    database.close()
+
+
 async def test_a_server_that_keeps_the_connection_and_never_answers(
     postgresql: PostgresqlServer, server_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
